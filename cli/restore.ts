@@ -1,20 +1,32 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { fetchFile } from "../server/content/fetch-file.ts";
-import type { PeerSource, openPeerSource } from "../server/content/peers.ts";
+import type { AbortOptions, BlockSource } from "../server/content/port.ts";
 import type { PushLeaf } from "../server/domain/chain-hash.ts";
 import { cidOfDigest } from "../server/domain/dag-block.ts";
 import { GitdError } from "../server/domain/errors.ts";
 import { type Cid, type ObjectFormat, type RepoId } from "../server/domain/ids.ts";
 import { type Manifest, packCodec, parseManifest, refCodec } from "../server/domain/manifest.ts";
 import { readSortedMap } from "../server/domain/sorted-map.ts";
-import type { NativeGit } from "../server/git/native.ts";
 
 /** What a restore works with; named in the CLI's composition root. */
 export interface RestoreTools {
-  readonly openSource: typeof openPeerSource;
-  readonly fetchFile: typeof fetchFile;
-  readonly openGit: (folder: string, signal: AbortSignal) => Promise<Pick<NativeGit, "bareFromPacks">>;
+  readonly openSource: (
+    options: Pick<RestorePlan, "peers" | "gateways"> & AbortOptions & { readonly directory: string },
+  ) => Promise<PeerSource>;
+  /** Writes a file to `path`, each block checked; returns its size. */
+  readonly fetchFile: (
+    source: BlockSource,
+    cid: Cid,
+    options: AbortOptions & { readonly path: string },
+  ) => Promise<bigint>;
+  readonly openGit: (folder: string, signal: AbortSignal) => Promise<PackKeeper>;
+}
+
+type PeerSource = BlockSource & AsyncDisposable;
+
+interface PackKeeper {
+  /** Takes packs into a bare repository and checks every object in it. */
+  bareFromPacks(gitDir: string, packs: readonly string[], options: AbortOptions): Promise<void>;
 }
 
 export interface RestorePlan {

@@ -3,7 +3,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { GitdError } from "./errors.ts";
 
 declare const brand: unique symbol;
-type Branded<T, Name> = T & { readonly [brand]: Name };
+type Branded<T, Name extends string> = T & { readonly [brand]: { readonly [K in Name]: true } };
 
 /** A Git object id in lower-case hex: 40 characters in SHA-1 repositories, 64 in SHA-256 ones. */
 export type Oid = Branded<string, "Oid">;

@@ -2,8 +2,6 @@ import { GitdError } from "../domain/errors.ts";
 
 /** Largest pkt-line, its four length digits included (`LARGE_PACKET_MAX` in git's pkt-line.h). */
 export const packetBytesMax = 65_520;
-/** Most bytes that one side-band packet carries beside its length and band. */
-export const bandBytesMax = packetBytesMax - 5;
 
 const lengthBytes = 4;
 const flush = Buffer.from("0000");

@@ -36,10 +36,10 @@ if (binaries === undefined) {
       };
     }
 
-    repositoryLaws(openNew);
-    accessLaws(openNew);
-    outboxLaws(openNew);
-    processLaws(openNew);
+    describe("repositories", () => repositoryLaws(openNew));
+    describe("access", () => accessLaws(openNew));
+    describe("the outbox", () => outboxLaws(openNew));
+    describe("many processes", () => processLaws(openNew));
 
     it("says that it was not migrated yet", async () => {
       await using opened = await openNew();

@@ -35,10 +35,10 @@ async function openTemp(): Promise<OpenedLedger> {
 }
 
 describe("the ledger in SQLite", () => {
-  repositoryLaws(openTemp);
-  accessLaws(openTemp);
-  outboxLaws(openTemp);
-  processLaws(openTemp);
+  describe("repositories", () => repositoryLaws(openTemp));
+  describe("access", () => accessLaws(openTemp));
+  describe("the outbox", () => outboxLaws(openTemp));
+  describe("many processes", () => processLaws(openTemp));
 });
 
 describe("the SQLite ledger's file", () => {
