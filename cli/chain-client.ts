@@ -16,7 +16,11 @@ import type { ServerInfo } from "./client.ts";
 
 /** The contract's base units (18 decimals) in one µCODEX. */
 const unitsPerMicro = 10n ** 12n;
-const permitSeconds = 3_600n;
+/**
+ * Long, because the embedded chain, should it lose its state, is given the same transactions again. Harmless: the
+ * contract takes only from whoever calls it, and a permit's nonce is used up with it.
+ */
+const permitSeconds = 10n * 365n * 86_400n;
 const minedMs = 120_000;
 
 export type ContractAddresses = Pick<ServerInfo, "registry" | "accessBond" | "codex">;

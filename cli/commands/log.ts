@@ -7,6 +7,8 @@ import type { Context } from "../context.ts";
 type LoggedPush = z.infer<typeof pushSchema>;
 
 const shortOid = 10;
+/** The rest is in `--json`. */
+const updatesShownMax = 10;
 
 export function addLog(program: Command, context: Context): void {
   const { terminal } = context;
@@ -37,9 +39,12 @@ function lines(push: LoggedPush): string[] {
     `push ${push.seq} by ${push.pusher} at ${new Date(Number(push.time) * 1000).toISOString()}`,
     `  ${push.state}${place}`,
     `  manifest ${push.manifest}`,
-    ...push.updates.map(
-      ({ ref, old, new: oid }) => `  ${ref} ${old.slice(0, shortOid)}..${oid.slice(0, shortOid)}`,
-    ),
+    ...push.updates
+      .slice(0, updatesShownMax)
+      .map(({ ref, old, new: oid }) => `  ${ref} ${old.slice(0, shortOid)}..${oid.slice(0, shortOid)}`),
+    ...(push.updates.length > updatesShownMax
+      ? [`  and ${push.updates.length - updatesShownMax} more refs`]
+      : []),
     ...push.contributions.map(
       ({ author, name, commits, escrow }) =>
         `  ${name}: ${commits} commits, ${author}${escrow ? " (held until claimed)" : ""}`,
